@@ -1058,6 +1058,38 @@ export const frontWatchSocketUnsentBytesMax = 1_048_576;
 
 /** The bytes of a request's id that a client sends: those of two UUIDs and some words. A longer one is not taken. */
 export const requestIdBytesMax = 128;
+/** The bounds of the buckets in which the times of calls are counted, as etcd's own metrics have them, from 1 ms on. */
+export const latencyBucketsMs = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192] as const;
+/**
+ * A replica that was used tells the directory of it so long after it last did: one row of the directory and one of the
+ * hour, whatever it served. A group that rests before then is not woken, but one object of it is.
+ */
+export const reportEveryMs = 600_000;
+/** A replica that has never told of itself does so after this time of being awake. */
+export const reportFirstMs = 60_000;
+/** Trouble that comes or ends is told no sooner than so long after what was told before. */
+export const reportSpacingMs = 10_000;
+/** How often a replica that is awake looks for trouble. */
+export const reportLookMs = 1_000;
+/** What was counted is on disk after this time, by one row. It is what a crash may lose of the counts. */
+export const reportSaveMs = 60_000;
+/** The hours of use that a replica keeps until the directory has heard of them: a week. Older ones become one. */
+export const reportHoursKeptMax = 168;
+/**
+ * How long something must be wrong before it is called trouble: an election, or a replica that starts again, takes
+ * less. What a command has decided is certain at once.
+ */
+export const troubleAfterMs = { alarm: 0, noQuorum: 10_000, behind: 5_000, nearQuota: 0 } as const;
+/** Entries that another replica may lack: what a busy group has under way is less. */
+export const lagEntriesMax = 10_000;
+/** A leader that has not heard a replica for this time calls it silent: three election time-outs. */
+export const silentTicksMax = 3 * electionTimeoutTicks;
+/** The part of its quota that a store may have before an operator is told. */
+export const nearQuotaPart = 0.8;
+/** A fleet's metrics are read once in this time by an isolate, however many scrape it. */
+export const metricsKnownMs = 5_000;
+/** The tenants that are looked at for one page of those in trouble. */
+export const fleetPageMax = 100;
 
 // The bridge (`npm run bridge`)
 

@@ -64,6 +64,7 @@ export type RaftView = Pick<
   | 'leader'
   | 'term'
   | 'commit'
+  | 'silentTicksOf'
   | 'lastIndex'
   | 'resting'
   | 'matchOf'

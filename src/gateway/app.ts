@@ -8,6 +8,7 @@ import { isHost, pathAndQuery } from '../api/request-target.ts';
 import { openapiDocument } from '../api/openapi/openapi.ts';
 import { Directory } from '../tenants/directory.ts';
 import { Plans } from '../tenants/plan-table.ts';
+import { Reports } from '../tenants/reports.ts';
 import { Operators } from '../tenants/operators.ts';
 import { KeyRing } from '../tenants/key-text.ts';
 import { Signatures } from '../tenants/signatures.ts';
@@ -18,10 +19,12 @@ import { UnknownRequestError } from './ask-replica.ts';
 import { readAudit } from './audit-routes.ts';
 import { preflight, withCors } from './cross-origin.ts';
 import type { Env } from './env.ts';
+import { readFleet } from './fleet-routes.ts';
 import { GroupRouter } from './group-router.ts';
 import { readableRefusal } from './refused-upgrade.ts';
 import { serviceHealth, SetUpHealth } from './health.ts';
 import { AuditLog } from './audit-log.ts';
+import { OperatorMetrics } from './metrics-routes.ts';
 import { OperatorAccess } from './operator-access.ts';
 import { OperatorCalls, tenantHeader } from './operator-calls.ts';
 import { operatorRoutes } from './operator-routes.ts';
@@ -77,6 +80,10 @@ export function createApp(env: Env): Hono {
 
   app.all('/v1/whoami', ({ req }) => whoami(req.raw, { keys, groups, suspended, isOperatorToken }));
   app.all('/v1/audit', ({ req }) => readAudit(req.raw, { operators: access, directory, keys, groups, suspended }));
+  const reports = new Reports(env.DIRECTORY);
+  const metrics = new OperatorMetrics({ access, reports, nowMs: () => Date.now() });
+  app.all('/metrics', ({ req }) => metrics.serve(req.raw));
+  app.all('/v1/fleet', ({ req }) => readFleet(req.raw, { access, reports }));
   app.route(
     '/v1/tenants',
     tenantRoutes({ operators: access, audit, directory, keys, groups, provisioning, plans, told, suspended }),

@@ -77,6 +77,11 @@ export class Leadership {
     return id === this.#options.id ? this.#log.persisted : (this.#peer(id)?.match ?? null);
   }
 
+  /** For how many ticks that peer has not been heard. */
+  silentTicksOf(id: ReplicaId): number {
+    return this.#tick - this.#activeTickOf(id);
+  }
+
   /** Whether `flush` would do something. */
   get hasWork(): boolean {
     return this.#appendsDue || this.#mayStartReads;

@@ -117,6 +117,11 @@ export class Raft {
     return this.#state.role === 'leader' ? this.#state.leadership.matchOf(id) : null;
   }
 
+  /** For how many ticks the leader has not heard the replica `id`. Null: this replica does not lead. */
+  silentTicksOf(id: ReplicaId): number | null {
+    return this.#state.role === 'leader' ? this.#state.leadership.silentTicksOf(id) : null;
+  }
+
   /** Leader only: the object of the replica `id` does not exist, so what that replica said it has counts no more. */
   absent(id: ReplicaId): void {
     if (this.#state.role !== 'leader') return;

@@ -4,6 +4,7 @@
 import type { Failure } from '../api/errors/errors.ts';
 import { etcdPath } from '../api/routes.ts';
 import { isolateMemory, keptMemory, type Reservation } from '../base/memory-budget.ts';
+import type { ToldReport } from '../model/told-report.ts';
 import type { Caller, KeyRange } from '../model/store.ts';
 import { accessOfRange } from '../mvcc/auth/access.ts';
 import type { ToldConfiguration } from '../tenants/directory.ts';
@@ -33,6 +34,8 @@ import { LockWaits } from './lock/lock-waits.ts';
 import { Member, type MemberOptions } from './member.ts';
 import type { ObjectSql } from './object-sql.ts';
 import { OpenCalls, openTerms } from './open-calls.ts';
+import { Reporter } from './reporter.ts';
+import { seenState } from './seen-state.ts';
 import type { Services } from './services.ts';
 import { CaughtUpTasks } from './session/caught-up-tasks.ts';
 import { replicaOrNone, SessionSockets } from './session/session-sockets.ts';
@@ -40,6 +43,7 @@ import { ReplicaWaits } from './session/session-waits.ts';
 import { ReplicaWatches } from './session/session-watches.ts';
 import { SharedAlarm } from './shared-alarm.ts';
 import { ObjectSockets } from './watch/watch-object-sockets.ts';
+import { Tallies } from './tallies.ts';
 import { WatchService } from './watch/watch-service.ts';
 
 /** The part of the object that a replica uses. */
@@ -50,6 +54,8 @@ export type ReplicaHost = MemberOptions & {
   readonly serviceSecret: string;
   /** Tells the directory of a configuration. Resolves when the directory has stored it. */
   readonly tellDirectory: (told: ToldConfiguration) => Promise<void>;
+  /** Tells the directory how this replica and its group are. Resolves when the directory has stored it. */
+  readonly report: (report: ToldReport) => Promise<void>;
 };
 
 /** The things that several parts share. */
@@ -74,7 +80,9 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
   });
   const entry = directoryEntry(host, member);
   const retention = retentionOf(member);
-  const alarm = new SharedAlarm(state.storage, () => earliest(entry.wakeAtMs, retention.wakeAtMs));
+  const wakeTimes = () => [entry.wakeAtMs, retention.wakeAtMs, parts.reporter?.wakeAtMs ?? null];
+  const parts: { reporter: Reporter | null } = { reporter: null };
+  const alarm = new SharedAlarm(state.storage, () => earliest(wakeTimes()));
   const leaseAlarm = new LeaseAlarm(alarm, broken);
   const shared: Shared = {
     open: openCalls(host, member),
@@ -90,8 +98,11 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
   const quota = quotaOf(member, retention);
   const sessions = sessionSockets(host, member, services, { ...shared, watches });
   watches.caughtUp = () => sessions.caughtUp();
+  const reporter = reporterOf(host, member, { services, watches });
+  parts.reporter = reporter;
   const living = new LivingReplica({
     member,
+    reporter,
     services,
     watches,
     frames,
@@ -109,8 +120,26 @@ export function bringToLife(host: ReplicaHost): LivingReplica {
   return living;
 }
 
-function earliest(leftMs: number | null, rightMs: number | null): number | null {
-  return leftMs === null || rightMs === null ? (leftMs ?? rightMs) : Math.min(leftMs, rightMs);
+function earliest(timesMs: readonly (number | null)[]): number | null {
+  const wanted = timesMs.filter((atMs) => atMs !== null);
+  return wanted.length === 0 ? null : Math.min(...wanted);
+}
+
+function reporterOf(
+  { identity, sql, report, broken }: ReplicaHost,
+  member: Member,
+  { services, watches }: { readonly services: Services; readonly watches: WatchService },
+): Reporter {
+  return new Reporter({
+    replica: identity.number,
+    sql,
+    tallies: services.tallies,
+    see: () => seenState(member, services.open, watches.hub.watcherCount),
+    isAwake: () => member.isAwake,
+    tell: report,
+    nowMs: () => member.nowMs(),
+    broken,
+  });
 }
 
 function directoryEntry({ sql, tellDirectory, broken }: ReplicaHost, member: Member): DirectoryEntry {
@@ -167,6 +196,7 @@ function replicaServices(host: ReplicaHost, member: Member, shared: Shared): Ser
       durable,
     }),
     alarms: new TenantAlarms(),
+    tallies: new Tallies(),
     rates: new RateLimits(
       (name) => store.term(name),
       () => member.nowMs(),

@@ -11,9 +11,11 @@ import type { FrameSockets } from './calls/call-frames.ts';
 import { answerFrameCall } from './calls/frame-call.ts';
 import type { Quota } from './calls/maintenance-quota.ts';
 import type { DirectoryEntry } from './directory-entry.ts';
+import { countNames } from './tallies.ts';
 import type { LeaseAlarm } from './lease/lease-alarm.ts';
 import type { KeepAliveStreams } from './lease/lease-stream.ts';
 import type { Member, MemberListener } from './member.ts';
+import type { Reporter } from './reporter.ts';
 import type { Retention } from './retention.ts';
 import type { Services } from './services.ts';
 import type { SessionSockets } from './session/session-sockets.ts';
@@ -30,6 +32,7 @@ export type ReplicaParts = {
   readonly quota: Quota;
   readonly retention: Retention;
   readonly entry: DirectoryEntry;
+  readonly reporter: Reporter;
   readonly alarm: SharedAlarm;
   /** Resolves once what was written is durable. */
   readonly durable: () => Promise<void>;
@@ -95,11 +98,12 @@ export class LivingReplica implements MemberListener {
 
   leaderChanged(): void {
     this.services.leases.leaderChanged();
-    if (this.member.driver.raft.role !== 'leader') this.services.waits.moved();
+    if (this.member.driver.raft.role === 'leader') this.services.tallies.count(countNames.elections);
+    else this.services.waits.moved();
   }
 
   ticked(): void {
-    const { services, entry, quota, retention } = this.#parts;
+    const { services, entry, quota, retention, reporter } = this.#parts;
     this.watches.tick(this.member.nowMs());
     services.leases.tick();
     this.sessions.tick();
@@ -107,15 +111,17 @@ export class LivingReplica implements MemberListener {
     entry.tick();
     retention.tick();
     quota.tick();
+    reporter.tick();
   }
 
   mayRest(): boolean {
-    return this.services.leases.mayRest() && this.#parts.entry.mayRest && this.sessions.mayRest();
+    const { entry, reporter } = this.#parts;
+    return this.services.leases.mayRest() && entry.mayRest && reporter.mayRest && this.sessions.mayRest();
   }
 
   /** After this the object may be put to sleep. */
   resting(): void {
-    const { entry, retention, alarm, broken } = this.#parts;
+    const { entry, retention, reporter, alarm, broken } = this.#parts;
     this.watches.flush();
     this.sessions.resting();
     this.frames.resting();
@@ -123,6 +129,7 @@ export class LivingReplica implements MemberListener {
     this.#wakeAtExpiry();
     entry.resting();
     retention.resting();
+    reporter.resting();
     alarm.wanted().catch(broken);
   }
 
@@ -130,12 +137,13 @@ export class LivingReplica implements MemberListener {
 
   /**
    * The alarm rings because a lease, or the key of an open socket, may have ended while all replicas slept, or because
-   * the directory must be told of the group, or because enough of the history is old.
+   * the directory must be told of the group or of what was served, or because enough of the history is old.
    */
   async alarm(): Promise<void> {
-    const { services, entry, retention, alarm } = this.#parts;
+    const { services, entry, retention, reporter, alarm } = this.#parts;
     await entry.alarm();
     await retention.alarm();
+    await reporter.alarm();
     services.open.expire();
     await services.leases.alarm();
     if (this.#hasEnded) return;
@@ -162,6 +170,7 @@ export class LivingReplica implements MemberListener {
     this.#hasEnded = true;
     this.member.stop(failure.kind);
     this.#parts.entry.stop();
+    this.#parts.reporter.stop();
     this.watches.end(failure);
     this.frames.end(failure);
     this.sessions.end(failure);

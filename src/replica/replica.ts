@@ -18,6 +18,7 @@ import type { PlacedMember } from '../model/calls.ts';
 import { locationHints } from '../model/locations.ts';
 import { decodeConfiguration } from '../raft/configuration.ts';
 import { Directory } from '../tenants/directory.ts';
+import { Reports } from '../tenants/reports.ts';
 import type { Joining } from './absent-peers.ts';
 import type { Openings } from './calls/call-context.ts';
 import { isFrameSocket } from './calls/call-frames.ts';
@@ -276,6 +277,7 @@ export class Replica extends FormerRequests<ReplicaEnv> {
         await stub.join(tenant, joining);
       },
       tellDirectory: (told) => new Directory(this.env.DIRECTORY).configured(tenant, told),
+      report: (report) => new Reports(this.env.DIRECTORY).tell(tenant, report),
       removed: (members) => {
         if (this.#remains.isNone) this.#leave(members).catch((error) => this.#reset(error));
       },

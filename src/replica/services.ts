@@ -10,6 +10,7 @@ import type { LeaseService } from './lease/lease-service.ts';
 import type { Observers } from './lock/lock-observe.ts';
 import type { LockWaits } from './lock/lock-waits.ts';
 import type { OpenCalls } from './open-calls.ts';
+import type { Tallies } from './tallies.ts';
 
 export type Services = {
   readonly reads: SteppedReads;
@@ -21,4 +22,5 @@ export type Services = {
   readonly observers: Observers;
   readonly alarms: TenantAlarms;
   readonly rates: RateLimits;
+  readonly tallies: Tallies;
 };

@@ -3,8 +3,12 @@
 
 import { provisioningMs } from '../limits.ts';
 import type { LocationHint } from '../model/locations.ts';
+import { answered, DirectoryUnavailable } from './answered.ts';
 import { isFirstPlan, planTerms, type Terms } from './plans.ts';
+import { carriedCounts } from './reports.ts';
 import { type TenantFilter, tenantListClause, type TenantPlace } from './tenant-list.ts';
+
+export { answered, DirectoryUnavailable };
 
 export type TenantState = 'provisioning' | 'ready' | 'deleting';
 export type Labels = Readonly<Record<string, string>>;
@@ -90,17 +94,7 @@ export type AuditFilter = {
 };
 
 /** The newest file of migrations/ that this code needs. Wrangler and the server keep the names of those applied. */
-export const newestMigration = '0009_plans.sql';
-
-/** The directory did not answer. Stores go on without it. */
-export class DirectoryUnavailable extends Error {
-  override readonly name = 'DirectoryUnavailable';
-
-  /** True: a migration of the directory was not applied, so it does not answer before somebody applies it. */
-  get hasNoTables(): boolean {
-    return this.cause instanceof Error && /no such (table|column)|has no column/.test(this.cause.message);
-  }
-}
+export const newestMigration = '0010_reports.sql';
 
 type TenantRow = {
   id: string;
@@ -357,7 +351,8 @@ export class Directory {
         WHERE id = ?1 AND terms_version = ?2`,
     );
     const bound = statement.bind(id, version, plan, JSON.stringify(terms), nowMs);
-    return (await answered(bound.run())).meta.changes > 0;
+    const carried = carriedCounts(this.#database, { id, toPlan: plan, version });
+    return ((await answered(this.#database.batch([...carried, bound]))).at(-1)?.meta.changes ?? 0) > 0;
   }
 
   /** The group knows the terms of that version. False: others are to be told by now. */
@@ -423,6 +418,8 @@ export class Directory {
   async remove(id: string): Promise<void> {
     await answered(
       this.#database.batch([
+        ...carriedCounts(this.#database, { id, toPlan: null, version: null }),
+        this.#database.prepare('DELETE FROM reports WHERE tenant_id = ?').bind(id),
         this.#database.prepare('DELETE FROM replicas WHERE tenant_id = ?').bind(id),
         this.#database.prepare('DELETE FROM tenants WHERE id = ?').bind(id),
       ]),
@@ -465,15 +462,6 @@ export class Directory {
       if (error instanceof Error && error.message.includes('UNIQUE constraint failed: tenants.name')) return false;
       throw new DirectoryUnavailable('the directory did not take a write', { cause: error });
     }
-  }
-}
-
-/** @throws DirectoryUnavailable where the database does not answer. */
-export async function answered<Value>(asked: Promise<Value>): Promise<Value> {
-  try {
-    return await asked;
-  } catch (error) {
-    throw new DirectoryUnavailable('the directory did not answer', { cause: error });
   }
 }
 

@@ -15,8 +15,11 @@ import { serviceErrors } from './service-errors.ts';
 import { storeErrors } from './store-errors.ts';
 import {
   type ByKind,
+  codeNames,
   grpc,
+  type GrpcCode,
   httpOfGrpc,
+  okName,
   overloadedStatus,
   problemContentType,
   type WireError,
@@ -70,6 +73,18 @@ function problemType(slug: string): string {
 /** The name of the problem, as the audit has it. */
 export function problemName(failure: Failure): string {
   return describe(failure).slug;
+}
+
+/** The name of the code of a failure, as it is counted. */
+export function codeName(failure: Failure): string {
+  return codeNames[describe(failure).code];
+}
+
+/** As `codeName`, of an answer of which only the status is known. */
+export function codeNameOfStatus(status: number): string {
+  if (status < 400) return okName;
+  const of = Object.entries(httpOfGrpc).find(([, known]) => known.status === status);
+  return of === undefined ? codeNames[grpc.failedPrecondition] : (codeNames[Number(of[0]) as GrpcCode] ?? okName);
 }
 
 /** The answer to a call that failed, in its protocol's form. */

@@ -23,6 +23,27 @@ export const grpc = {
 } as const;
 export type GrpcCode = (typeof grpc)[keyof typeof grpc];
 
+/** The name of the code of what did not fail. */
+export const okName = 'OK';
+
+/** The names of the codes, as metrics of gRPC have them. */
+export const codeNames: Readonly<Record<GrpcCode, string>> = {
+  [grpc.unknown]: 'Unknown',
+  [grpc.invalidArgument]: 'InvalidArgument',
+  [grpc.deadlineExceeded]: 'DeadlineExceeded',
+  [grpc.notFound]: 'NotFound',
+  [grpc.alreadyExists]: 'AlreadyExists',
+  [grpc.permissionDenied]: 'PermissionDenied',
+  [grpc.resourceExhausted]: 'ResourceExhausted',
+  [grpc.failedPrecondition]: 'FailedPrecondition',
+  [grpc.outOfRange]: 'OutOfRange',
+  [grpc.unimplemented]: 'Unimplemented',
+  [grpc.internal]: 'Internal',
+  [grpc.unavailable]: 'Unavailable',
+  [grpc.dataLoss]: 'DataLoss',
+  [grpc.unauthenticated]: 'Unauthenticated',
+};
+
 /** grpc-gateway's map of codes to HTTP, with the phrases that streams of its version in etcd 3.5 had. */
 export const httpOfGrpc: Readonly<Record<GrpcCode, { readonly status: number; readonly phrase: string }>> = {
   [grpc.unknown]: { status: 500, phrase: 'Internal Server Error' },

@@ -453,6 +453,33 @@ export const schemas: JsonObject = {
     ['id', 'role', 'created_at'],
   ),
   AccessKeys: record({ keys: listOf(reference('AccessKey')) }, ['keys']),
+  Fleet: record(
+    {
+      tenants: listOf(
+        record(
+          {
+            id: text,
+            name: text,
+            plan: text,
+            told_at: time,
+            troubles: listOf(
+              record(
+                {
+                  trouble: { enum: ['alarm', 'no-quorum', 'behind', 'near-quota'] },
+                  detail: text,
+                  next: { ...text, description: 'What to do about it.' },
+                },
+                ['trouble', 'detail', 'next'],
+              ),
+            ),
+          },
+          ['id', 'name', 'plan', 'told_at', 'troubles'],
+        ),
+      ),
+      cursor: { ...text, description: 'Of the next page. Absent: this is the last.' },
+    },
+    ['tenants'],
+  ),
   Problem: {
     ...record(
       {

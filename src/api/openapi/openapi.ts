@@ -5,6 +5,7 @@ import {
   deletionPeriodSecondsDefault,
   deletionPeriodSecondsMax,
   deletionPeriodSecondsMin,
+  fleetPageMax,
   labelsMax,
   listLimitDefault,
   listLimitMax,
@@ -495,6 +496,32 @@ function healthPath(operationId: string, summary: string, { json = false, ofOne 
   };
 }
 
+const fleetPath = {
+  get: operation('fleet', 'The tenants that an operator should look at, and what to do', {
+    security: operator,
+    description:
+      'What the replicas told last, within ten minutes, and sooner where trouble comes or ends. No group is woken for it.',
+    parameters: [
+      queryParameter(
+        'limit',
+        { type: 'integer', minimum: 1, maximum: fleetPageMax, default: fleetPageMax },
+        'How many tenants are looked at. A page may have fewer, because the trouble of some has ended.',
+      ),
+      queryParameter('cursor', { type: 'string' }, 'The cursor of the page before.'),
+    ],
+    responses: { 200: plainAnswer('One page, in the order of ids.', reference('Fleet')) },
+  }),
+};
+
+const metricsPath = {
+  get: operation('metrics', 'What all tenants, or one, did and hold, as metrics for Prometheus', {
+    security: operator,
+    description: 'The sums over the tenants of each plan of what the replicas told last. No group is woken for it.',
+    parameters: [queryParameter('tenant', { type: 'string' }, 'The id of a tenant: its metrics alone.')],
+    responses: { 200: content('The metrics.', 'text/plain'), ...problems(404) },
+  }),
+};
+
 export const openapiDocument = {
   openapi: '3.1.0',
   info: {
@@ -536,6 +563,8 @@ export const openapiDocument = {
       }),
     },
     '/v1/audit': auditPath,
+    '/v1/fleet': fleetPath,
+    '/metrics': metricsPath,
     ...coordinationPaths,
     ...tenantPaths,
     ...planPaths,

@@ -12,9 +12,9 @@ import type {
   StatusCall,
   WatchCall,
 } from '../../api/contract.ts';
-import { failureResponse } from '../../api/errors/errors.ts';
+import { codeNameOfStatus, failureResponse } from '../../api/errors/errors.ts';
 import { askedAsOf, readHeader, servedByHeader } from '../../api/forwarded.ts';
-import { redirectResponse } from '../../api/redirects.ts';
+import { redirectResponse, redirectStatus } from '../../api/redirects.ts';
 import { type FramedCall, framed, respond } from '../../api/store-call.ts';
 import { withSuspension } from '../../api/suspended-answer.ts';
 import { assert, AssertionError, unreachable } from '../../base/assert.ts';
@@ -82,10 +82,19 @@ async function serveCall(member: Member, request: WholeRequest, origin: CallOrig
   const context = { ...origin, room: memoryRoom(holder, memory, 0) };
   // What the read holds, the response holds from here on.
   const answer = await serveParsed(member, call, request, context).finally(() => memory.lose());
+  if (!isCounted && answer.status !== redirectStatus) {
+    origin.services.tallies.called(nameOf(call), codeNameOfStatus(answer.status), null);
+  }
   const holding = { holder, budget: isolateMemory, later };
   const isWrite = call.kind === 'write' && !(call.operation.kind === 'txn' && isReadOnly(call.operation.request));
   const failure = isWrite ? holdAnswerOfWrite(answer, holding) : holdAnswer(answer, holding);
   return failure === null ? answer : failureResponse(protocolOf(request.path), failure);
+}
+
+/** The call as it is counted. */
+function nameOf(call: ApiCall): string {
+  if (call.kind === 'write') return call.operation.kind;
+  return call.kind === 'query' ? call.query.kind : call.kind;
 }
 
 async function serveParsed(

@@ -67,7 +67,7 @@ export class Quota {
 
 const service: Caller = { kind: 'service' };
 
-function quotaBytesOf({ driver }: Member): number {
+export function quotaBytesOf({ driver }: Member): number {
   return driver.store.term('quotaBytes') ?? quotaBytesDefault;
 }
 

@@ -2,6 +2,8 @@
 // call comes as a request, as the gateway's frame, or on a session, and is the same here.
 
 import type { AskedAs } from '../../api/forwarded.ts';
+import { codeName, knownFailure } from '../../api/errors/errors.ts';
+import { okName } from '../../api/errors/wire-error.ts';
 import { outcomeOfQuery, outcomeOfWrite, refusedByStore } from '../../api/store-call.ts';
 import { keyText } from '../../base/bytes.ts';
 import { AssertionError, unreachable } from '../../base/assert.ts';
@@ -55,13 +57,27 @@ export type AnswerContext = WriteFacts &
 
 /** A fault of this code is an answer, too, unless it is an assertion's, which is the end of this instance. */
 export async function answerStoreCall(member: Member, call: StoreCall, context: AnswerContext): Promise<CallAnswer> {
+  const beganMs = member.nowMs();
   try {
-    return await answerCallOf(member, call, context);
+    const answer = await answerCallOf(member, call, context);
+    // The replica that leads counts what another one has sent on.
+    if (answer.kind === 'answered') {
+      const { outcome } = answer;
+      const code = outcome.kind === 'failed' ? codeName(knownFailure(outcome.failure)) : okName;
+      context.services.tallies.called(nameOf(call), code, member.nowMs() - beganMs);
+    }
+    return answer;
   } catch (error) {
     if (error instanceof AssertionError) throw error;
     console.error(error);
     return refusedByService(member, { kind: 'internal' });
   }
+}
+
+/** The call as it is counted, by the name that its command, or etcd's call, has. */
+function nameOf(call: StoreCall): string {
+  if (call.kind === 'read') return 'range';
+  return call.kind === 'write' ? call.operation.kind : call.query.kind;
 }
 
 async function answerCallOf(member: Member, call: StoreCall, context: AnswerContext): Promise<CallAnswer> {

@@ -25,7 +25,7 @@ export class DriverOfLevel1 implements RunningDriver {
     this.#driver = new level1.Driver({ id, voters, sql, port, random, electionTimeoutTicks, heartbeatTicks });
     this.store = Object.assign(this.#driver.store, { level: groupLevel.first, storedLeaseDeadlineMs: () => null });
     const configuration = foundingConfiguration(voters.map((voter) => ({ id: voter, location: '' })));
-    this.raft = Object.assign(this.#driver.raft, { configuration, isConfigurationCommitted: true });
+    this.raft = Object.assign(this.#driver.raft, { configuration, isConfigurationCommitted: true, silentTicksOf });
   }
 
   get halted(): string | null {
@@ -91,4 +91,9 @@ function requestOfLevel1({ operation, ...request }: WriteRequest): level1.WriteO
   assert(operation.kind !== 'groupLevel', 'the former code proposes no level');
   if (operation.kind !== 'leaseExpire') return { ...request, operation };
   return { ...request, operation: { kind: 'leaseExpire', ids: operation.leases.map(({ id }) => id) } };
+}
+
+/** This driver does not say whom it has not heard. */
+function silentTicksOf(): null {
+  return null;
 }
