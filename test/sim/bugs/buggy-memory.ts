@@ -52,6 +52,13 @@ const bugs: { readonly [Bug in PlantedBug]?: (driver: Driver, sql: SqlPort) => v
   logCutBeyondFlush: ({ store }) => {
     Object.defineProperty(store, 'persistedIndex', { get: () => store.appliedIndex });
   },
+  flushedOnStop: (driver, sql) => {
+    const value: Driver['stop'] = (reason) => {
+      sql.turn(() => driver.store.flush());
+      Driver.prototype.stop.call(driver, reason);
+    };
+    Object.defineProperty(driver, 'stop', { value });
+  },
 };
 
 /** Called when the driver has just been made, of whatever code. */

@@ -163,6 +163,50 @@ const undisturbed: Partial<FaultMix> = {
   startsFormer: 0,
 };
 
+/** Learners take snapshots all the time, over slow links, beside writes; nothing else goes wrong. */
+const joining: Partial<FaultMix> = {
+  ...undisturbed,
+  workload: 'kubernetes',
+  isFounded: 1,
+  faultyMs: 12_000,
+  clients: 6,
+  thinkMs: 15,
+  memberChangeEveryMs: 700,
+  transferEveryMs: 1_000,
+  slowLinkEveryMs: 1_000,
+  clockSkew: 0.05,
+  delayMs: 1,
+  jitterMs: 0.5,
+  drop: 0,
+  duplicate: 0,
+  late: 0,
+  partitionEveryMs: 0,
+  oneWay: 0,
+  syncMs: 20,
+  slowSync: 0,
+  crashEveryMs: 0,
+  crashAtStep: 0,
+  crashAfterSync: 0,
+  crashAllEveryMs: 0,
+  rivalsEveryMs: 0,
+  pauseEveryMs: 0,
+  evict: 0,
+  clockJumpEveryMs: 0,
+  clockDifferenceMs: 0,
+  quietEveryMs: 0,
+  requestLost: 0,
+  requestDuplicated: 0,
+  impatient: 0,
+  flush: 0,
+  commandRowsMax: 20_000,
+  auth: 0,
+  alarms: 0,
+  sessions: 0,
+  watchers: 0,
+  cutEveryMs: 0,
+  slowReader: 0,
+};
+
 /** Stores are altered, and no other fault hinders that this is found. */
 const altered: Partial<FaultMix> = {
   replicas: 3,
@@ -321,6 +365,10 @@ const entries = {
   scrubOfTablesAlone: {
     what: 'the hash of an entry covers the rows of the tables alone',
     mix: { ...undisturbed, flush: 0.05, thinkMs: 5 },
+  },
+  flushedOnStop: {
+    what: 'a replica flushes when it stops, also where a snapshot has just taken the place of its store',
+    mix: joining,
   },
   flushedInTransaction: {
     what: 'a flush is in the transaction of a command that throws, and is undone with it',
