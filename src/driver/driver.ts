@@ -304,6 +304,7 @@ export class Driver {
     const { settle } = write;
     if (this.#halted !== null) return settle({ kind: 'halted', reason: this.#halted });
     if (this.#raft.role !== 'leader') return settle({ kind: 'notLeader', leader: this.#raft.leader });
+    this.#lastOfEarlierLeaders();
     const { operation } = write.request;
     if (!this.knowsOperation(operation)) {
       return settle({ kind: 'refused', failure: { kind: 'operationNotServed', operation: operation.kind } });
@@ -325,10 +326,15 @@ export class Driver {
    * entries of earlier leaders are applied, and while this leader proposes no other level.
    */
   #knows(level: number): boolean {
+    const isKnown = this.store.appliedIndex >= this.#lastOfEarlierLeaders() && !this.#levelUnderWay;
+    return isKnown && this.store.level >= level;
+  }
+
+  /** Or of this one, if it was not asked for before it proposed. */
+  #lastOfEarlierLeaders(): LogIndex {
     const { term, lastIndex } = this.#raft;
     if (this.#leadsSince?.term !== term) this.#leadsSince = { term, index: lastIndex };
-    const isKnown = this.store.appliedIndex >= this.#leadsSince.index && !this.#levelUnderWay;
-    return isKnown && this.store.level >= level;
+    return this.#leadsSince.index;
   }
 
   /** The write with what a group of the present level knows of its request. */

@@ -17,6 +17,7 @@ import {
 import type { LimitTerm } from '../../../src/model/terms.ts';
 import { type AnswerContext, answerStoreCall } from '../../../src/replica/calls/store-answers.ts';
 import type { Member } from '../../../src/replica/member.ts';
+import { Tallies } from '../../../src/replica/tallies.ts';
 
 const caller: Caller = { kind: 'accessKey', id: 'k' };
 const key = utf8('a');
@@ -145,7 +146,7 @@ describe('TENANT-43: the rates of a tenant', () => {
       write: ask('write'),
       driver,
     } as unknown as Member;
-    const context = { caller, writeId: 'w', askedAs: null, services: { rates: limited.rates } };
+    const context = { caller, writeId: 'w', askedAs: null, services: { rates: limited.rates, tallies: new Tallies() } };
     for (const [kind, call] of [
       ['reads', read],
       ['writes', write],

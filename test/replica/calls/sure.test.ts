@@ -6,6 +6,7 @@ import { leaderWaitMs } from '../../../src/limits.ts';
 import type { CallOrigin } from '../../../src/replica/calls/call-context.ts';
 import { answerCall } from '../../../src/replica/calls/calls.ts';
 import type { Member } from '../../../src/replica/member.ts';
+import { Tallies } from '../../../src/replica/tallies.ts';
 
 const before = 7;
 const after = 9;
@@ -74,6 +75,7 @@ class Started {
     const request = { method, path, query: '', headers: new Headers(), body: bytes };
     const services = {
       rates: { refusal: () => null },
+      tallies: new Tallies(),
       reads: { run: () => Promise.resolve({ kind: 'done', result: 0 }) },
     };
     const origin = {

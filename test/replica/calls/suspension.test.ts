@@ -8,6 +8,7 @@ import type { StoreCall } from '../../../src/model/calls.ts';
 import { type AnswerContext, answerStoreCall } from '../../../src/replica/calls/store-answers.ts';
 import { answerGroupRequest } from '../../../src/replica/group-requests.ts';
 import type { Member } from '../../../src/replica/member.ts';
+import { Tallies } from '../../../src/replica/tallies.ts';
 
 const key = utf8('a');
 const put = { key, value: key, lease: noLease, previous: false, ignoreValue: false, ignoreLease: false };
@@ -17,7 +18,12 @@ const calls: readonly StoreCall[] = [
   { kind: 'query', query: { kind: 'keepAlive', id: leaseId(1n) } },
   { kind: 'query', query: { kind: 'timeToLive', id: leaseId(1n), keys: false } },
 ];
-const context = { caller: { kind: 'accessKey', id: 'key' }, writeId: 'w', askedAs: null } as unknown as AnswerContext;
+const context = {
+  caller: { kind: 'accessKey', id: 'key' },
+  writeId: 'w',
+  askedAs: null,
+  services: { tallies: new Tallies() },
+} as unknown as AnswerContext;
 
 /** A replica of a suspended tenant that says what was asked of it. */
 function replica(state: { readonly role: string; readonly isAwake: boolean }): { member: Member; asked: string[] } {
