@@ -13,34 +13,50 @@ const openCursorsMax = 64;
 
 const ofHistory: ReadonlySet<string> = new Set(['batches', 'superseded', 'large_values']);
 
-type Watched = { readonly cursor: SqlStorageCursor<Record<string, SqlStorageValue>>; readonly statement: string };
+type Cursor = SqlStorageCursor<Record<string, SqlStorageValue>>;
+type Watched = { readonly cursor: Cursor; readonly statement: string; rowsRead: number; rowsWritten: number };
 
-/** Rows that are deleted count as written, too. The result is called for the counts so far. */
+/**
+ * Rows that are deleted count as written, too. The result is called for the counts so far. It touches no cursor: only
+ * the object may look at one that was not read to its end.
+ */
 export function countSql(sql: SqlStorage): () => RowCounts {
   const counts: RowCounts = { rowsWritten: 0, rowsDeleted: 0, rowsRead: 0, historyRows: 0 };
   const open: Watched[] = [];
-  const settle = (left: number): void => {
-    for (const { cursor, statement } of open.splice(0, open.length - left)) {
-      const { rowsRead, rowsWritten } = cursor;
-      counts.rowsRead += rowsRead;
-      counts.rowsWritten += rowsWritten;
-      if (/^\s*DELETE\b/.test(statement)) counts.rowsDeleted += rowsWritten;
-      const [, verb, table] = /^\s*(INSERT INTO|DELETE FROM) (\w+)/.exec(statement) ?? [];
-      const more = verb === 'INSERT INTO' ? rowsWritten : -rowsWritten;
-      if (table !== undefined && ofHistory.has(table)) counts.historyRows += more;
+  let isLooking = false;
+  const look = (): void => {
+    isLooking = false;
+    for (const watched of open) {
+      const { rowsRead, rowsWritten } = watched.cursor;
+      add(counts, watched.statement, {
+        rowsRead: rowsRead - watched.rowsRead,
+        rowsWritten: rowsWritten - watched.rowsWritten,
+      });
+      watched.rowsRead = rowsRead;
+      watched.rowsWritten = rowsWritten;
     }
+    open.splice(0, Math.max(0, open.length - openCursorsMax / 2));
   };
   const exec = sql.exec.bind(sql);
   Object.defineProperty(sql, 'exec', {
     value: (statement: string, ...bindings: unknown[]) => {
       const cursor = exec(statement, ...bindings);
-      open.push({ cursor, statement });
-      if (open.length > openCursorsMax) settle(openCursorsMax / 2);
+      open.push({ cursor, statement, rowsRead: 0, rowsWritten: 0 });
+      if (open.length > openCursorsMax) look();
+      // Behind the turn that reads it.
+      if (!isLooking) queueMicrotask(look);
+      isLooking = true;
       return cursor;
     },
   });
-  return () => {
-    settle(0);
-    return { ...counts };
-  };
+  return () => ({ ...counts });
+}
+
+function add(counts: RowCounts, statement: string, more: { readonly rowsRead: number; readonly rowsWritten: number }) {
+  counts.rowsRead += more.rowsRead;
+  counts.rowsWritten += more.rowsWritten;
+  if (/^\s*DELETE\b/.test(statement)) counts.rowsDeleted += more.rowsWritten;
+  const [, verb, table] = /^\s*(INSERT INTO|DELETE FROM) (\w+)/.exec(statement) ?? [];
+  if (table === undefined || !ofHistory.has(table)) return;
+  counts.historyRows += verb === 'INSERT INTO' ? more.rowsWritten : -more.rowsWritten;
 }
