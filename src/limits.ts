@@ -513,6 +513,12 @@ export const leaseAlarmStaggerMsMax = 2_000;
 export const leaseWatchMs = 60_000;
 /** Callers that wait for a lock, a semaphore or an election on one replica. */
 export const lockWaitersMax = 10_000;
+/**
+ * Places of locks and elections of which a replica remembers that callers were told: a caller that left before it heard
+ * of one does not take it from another with the same lease. A client says that it left within a moment, so these are
+ * the ones told last; each takes the bytes of its key.
+ */
+export const placesToldMax = 256;
 /** Streams that observe elections on one replica, and how far each may be behind before it ends. */
 export const observersMax = 512;
 export const observerBacklogBytesMax = 1_048_576;

@@ -31,9 +31,11 @@ import {
   value,
   waitHere,
   write,
+  withClaim,
   writeFor,
 } from './lock-calls.ts';
 import { Handover } from './lock-handover.ts';
+import type { PlaceClaim } from './place-claims.ts';
 import { keyInTheWay, placeAt, queueOf } from './lock-places.ts';
 import type { Place } from './lock-queues.ts';
 import type { Member } from '../member.ts';
@@ -46,6 +48,7 @@ type Seat = {
   readonly call: Acquiring;
   readonly lease: LeaseId;
   readonly key: Uint8Array;
+  readonly claim: PlaceClaim;
 };
 
 export async function serveAcquire(member: Member, call: AcquireCall, context: CallContext): Promise<Response> {
@@ -57,11 +60,12 @@ export async function acquireFor(queuing: Queuing, call: Acquiring): Promise<Int
   const elsewhere = await unlessLeading(queuing.member, queuing.context);
   if (elsewhere !== null) return { kind: 'answer', answer: elsewhere };
   const lease = call.hold.kind === 'lease' ? call.hold.id : sessionLease(queuing);
-  return acquire({ queuing, call, lease, key: placeKey(call.name, lease) });
+  const key = placeKey(call.name, lease);
+  return withClaim(queuing, key, (claim) => acquire({ queuing, call, lease, key, claim }));
 }
 
 async function acquire(seat: Seat): Promise<Interim<Acquired>> {
-  const { queuing, call, lease, key } = seat;
+  const { queuing, call, lease, key, claim } = seat;
   const value = holderValue({ limit: call.limit, session: call.hold.kind === 'session' });
   const operation: Operation = { kind: 'txn', request: lockTxn(call.name, lease, value) };
   const refusal = await refusedBefore(seat, operation);
@@ -80,8 +84,9 @@ async function acquire(seat: Seat): Promise<Interim<Acquired>> {
   const taken = placeTaken(queuing, written.value, key);
   if (taken.kind !== 'value') return taken;
   const place: Place = { name: call.name, key, createRevision: taken.value.createRevision, limit: call.limit };
-  // A place that this lease had before is not this call's to give up.
-  const given = taken.value.before === null ? place : null;
+  claim.found(place.createRevision, taken.value.before === null);
+  // A place that this lease was told of before is not this call's to give up.
+  const given = claim.isOwn ? place : null;
   // A key that came after the look before: it was written before this place, so it is seen here.
   const inTheWay = keyInTheWay(queuing.member.driver.store, call.name, place.createRevision);
   if (inTheWay !== null) {
@@ -210,9 +215,11 @@ function heldBy({ member }: Queuing, { name, limit }: Acquiring): Failure {
 }
 
 /** A call ends without a place. `place` null: it took no place, and has at most its lease to give up. */
-async function leave({ queuing, call, lease }: Seat, place: Place | null): Promise<void> {
-  if (call.hold.kind === 'session') await giveBack(queuing, { kind: 'leaseRevoke', id: lease });
-  else if (place !== null) await leavePlace(queuing, place, lease);
+async function leave({ queuing, call, lease, claim }: Seat, place: Place | null): Promise<void> {
+  if (call.hold.kind === 'session') {
+    await giveBack(queuing, { kind: 'leaseRevoke', id: lease });
+    await claim.leave(null);
+  } else await claim.leave(place === null ? null : () => leavePlace(queuing, place, lease));
 }
 
 export async function serveRelease(member: Member, call: ReleaseCall, context: CallContext): Promise<Response> {

@@ -36,6 +36,7 @@ import { placeAt, takenAlready, takenBy, type Taken } from './lock-places.ts';
 import { Handover } from './lock-handover.ts';
 import { refused } from './lock-observe.ts';
 import type { Place } from './lock-queues.ts';
+import type { PlaceClaim } from './place-claims.ts';
 import type { WaitEnd, WaitOptions } from './lock-waits.ts';
 import type { Member } from '../member.ts';
 import type { Services } from '../services.ts';
@@ -143,8 +144,8 @@ export function placeTaken({ member }: Queuing, outcome: Outcome, key: Uint8Arra
  */
 async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promise<Interim<null>> {
   const { member } = queuing;
-  const { timeoutMs, lease } = call;
-  const leave = (): Promise<unknown> => leavePlace(queuing, place, lease);
+  const { timeoutMs, lease, claim } = call;
+  const leave = (): Promise<void> => claim.leave(() => leavePlace(queuing, place, lease));
   const sinceMs = member.nowMs();
   const end = await waitHere(queuing, { place, timeoutMs, kept: null, untilLost: false });
   switch (end) {
@@ -180,8 +181,13 @@ async function waitForTurn(queuing: Queuing, place: Place, call: Waiting): Promi
   }
 }
 
-/** `made`: the call made the lease. */
-type Waiting = { readonly timeoutMs: number | null; readonly lease: LeaseId; readonly made: boolean };
+type Waiting = {
+  readonly timeoutMs: number | null;
+  readonly lease: LeaseId;
+  /** The call made the lease. */
+  readonly made: boolean;
+  readonly claim: PlaceClaim;
+};
 
 /** Only a leader can notice that it no longer leads. */
 export function waitHere(
@@ -222,9 +228,25 @@ export async function leavePlace(queuing: Queuing, place: Place, lease: LeaseId)
 }
 
 /** Gives up the place, and the lease if the call made it: nobody could keep that lease alive. */
-async function leaveForGood(queuing: Queuing, place: Place, { lease, made }: Waiting): Promise<void> {
-  await leavePlace(queuing, place, lease);
-  if (made) await giveBack(queuing, { kind: 'leaseRevoke', id: lease }, 'leaseLeave');
+function leaveForGood(queuing: Queuing, place: Place, { lease, made, claim }: Waiting): Promise<void> {
+  return claim.leave(async () => {
+    await leavePlace(queuing, place, lease);
+    if (made) await giveBack(queuing, { kind: 'leaseRevoke', id: lease }, 'leaseLeave');
+  });
+}
+
+/** A call with its part of a place, which other calls with the same lease may have as well. */
+export async function withClaim<Value>(
+  { context }: Queuing,
+  key: Uint8Array,
+  call: (claim: PlaceClaim) => Promise<Value>,
+): Promise<Value> {
+  const claim = await context.services.waits.claims.join(key);
+  try {
+    return await call(claim);
+  } finally {
+    await claim.end();
+  }
 }
 
 /** A caller that named its call may send it again, and then finds its place. */
@@ -263,21 +285,30 @@ export async function lock(
   queuing: Queuing,
   call: Pick<LockCall, 'name' | 'lease' | 'timeoutMs'>,
 ): Promise<Interim<Locked>> {
+  const granted = await leaseOf(queuing, call.lease);
+  if (granted.kind !== 'value') return granted;
+  const lease = granted.value;
+  const { timeoutMs } = call;
+  const made = call.lease === noLease;
+  return withClaim(queuing, placeKey(call.name, lease), (claim) =>
+    lockWith(queuing, call.name, { timeoutMs, lease, made, claim }),
+  );
+}
+
+async function lockWith(queuing: Queuing, name: Uint8Array, waiting: Waiting): Promise<Interim<Locked>> {
   const { store } = queuing.member.driver;
-  const { name, timeoutMs } = call;
-  const lease = await leaseOf(queuing, call.lease);
-  if (lease.kind !== 'value') return lease;
-  const key = placeKey(name, lease.value);
-  const written = await writeFor(queuing, { kind: 'txn', request: lockTxn(name, lease.value) });
+  const { lease, claim } = waiting;
+  const key = placeKey(name, lease);
+  const written = await writeFor(queuing, { kind: 'txn', request: lockTxn(name, lease) });
   if (written.kind !== 'value') return written;
   const taken = placeTaken(queuing, written.value, key);
   if (taken.kind !== 'value') return taken;
   const { createRevision, isOldest, before } = taken.value;
-  const waiting = { timeoutMs, lease: lease.value, made: call.lease === noLease };
+  claim.found(createRevision, before === null);
   // What is remembered of a call that was sent before may tell of a place that was left since.
   if (isOldest === true && placeAt(store, key)?.createRevision === createRevision) {
     const giveUp = (): Promise<void> => leaveForGood(queuing, { name, key, createRevision, limit: 1 }, waiting);
-    const isOwn = before === null && queuing.call.writeId === null;
+    const isOwn = claim.isOwn && queuing.call.writeId === null;
     if (isOwn && queuing.context.gone?.aborted === true) {
       await giveUp();
       return { kind: 'gone' };
@@ -300,16 +331,30 @@ export async function campaign(
   queuing: Queuing,
   call: Pick<CampaignCall, 'name' | 'lease' | 'value' | 'timeoutMs'>,
 ): Promise<Interim<Elected>> {
-  const { name, timeoutMs } = call;
   const granted = await leaseOf(queuing, call.lease);
   if (granted.kind !== 'value') return granted;
   const lease = granted.value;
+  const { timeoutMs } = call;
+  const made = call.lease === noLease;
+  return withClaim(queuing, placeKey(call.name, lease), (claim) =>
+    campaignWith(queuing, call, { timeoutMs, lease, made, claim }),
+  );
+}
+
+async function campaignWith(
+  queuing: Queuing,
+  call: Pick<CampaignCall, 'name' | 'value'>,
+  waiting: Waiting,
+): Promise<Interim<Elected>> {
+  const { name } = call;
+  const { lease, claim } = waiting;
   const key = placeKey(name, lease);
   const written = await writeFor(queuing, { kind: 'txn', request: campaignTxn(name, lease, call.value) });
   if (written.kind !== 'value') return written;
   const taken = placeTaken(queuing, written.value, key);
   if (taken.kind !== 'value') return taken;
   const { createRevision, before } = taken.value;
+  claim.found(createRevision, before === null);
   const place = { name, key, createRevision, limit: 1 };
   if (before !== null && !equalBytes(before.value, call.value)) {
     const leader = { name, key, createRevision, lease };
@@ -326,7 +371,7 @@ export async function campaign(
   if (isOfSession && placeAt(queuing.member.driver.store, key)?.createRevision !== createRevision) {
     return failed({ kind: 'sessionExpired' });
   }
-  const waited = await waitForTurn(queuing, place, { timeoutMs, lease, made: call.lease === noLease });
+  const waited = await waitForTurn(queuing, place, waiting);
   if (waited.kind !== 'value') return waited;
   return value({ key, createRevision, lease, revision: written.value.revision });
 }

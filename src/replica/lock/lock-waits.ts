@@ -4,6 +4,7 @@
 
 import type { LeaseId } from '../../model/brands.ts';
 import type { Caller, RevisionEvents } from '../../model/store.ts';
+import { PlaceClaims } from './place-claims.ts';
 import { LockQueues, type News, type Place, type QueuesOptions } from './lock-queues.ts';
 import type { OpenCall, OpenCalls } from '../open-calls.ts';
 
@@ -37,6 +38,7 @@ export type WaitEnd =
 const timerMsMax = 2_147_483_647;
 
 export class LockWaits {
+  readonly claims = new PlaceClaims();
   readonly #queues: LockQueues;
   readonly #open: WaitsOptions['open'];
   readonly #ends = new Set<(end: WaitEnd) => void>();

@@ -167,6 +167,41 @@ describe('a call', () => {
     expect(await etcd.call('/v3lockpb.Lock/Lock', second)).toMatchObject({ code: 0 });
   });
 
+  it.each([
+    { path: '/v3lockpb.Lock/Lock', wanted: (name: string, lease: string) => ({ name, lease }) },
+    {
+      path: '/v3electionpb.Election/Campaign',
+      wanted: (name: string, lease: string) => ({ name, lease, value: base64('v') }),
+    },
+  ])('LOCK-54: $path that its client gives up takes its place from no later one with the same lease', async (each) => {
+    for (let turn = 0; turn < 18; turn++) {
+      const [holder, other] = [String(500_000 + turn), String(600_000 + turn)];
+      for (const ID of [holder, other]) await etcd.call('/etcdserverpb.Lease/LeaseGrant', { TTL: '600', ID });
+      const prefix = `later${turn}${each.path}`;
+      const keys = { key: base64(`${prefix}/`), rangeEnd: base64(`${prefix}0`) };
+      const places = async (): Promise<readonly object[]> => {
+        const { messages } = await etcd.call('/etcdserverpb.KV/Range', keys);
+        return (messages[0] as { readonly kvs?: readonly object[] }).kvs ?? [];
+      };
+      expect(await etcd.call(each.path, each.wanted(base64(prefix), holder))).toMatchObject({ code: 0 });
+      const wanted = each.wanted(base64(prefix), other);
+      const waiting = etcd.open(each.path);
+      waiting.send(wanted);
+      // It has hardly been sent, is on its way, or waits.
+      const isThere = async (): Promise<boolean> => (await places()).length === 2;
+      if (turn % 3 === 1) await isThere();
+      if (turn % 3 === 2) while (!(await isThere())) await sleep(1);
+      waiting.stream.close(8);
+      await expect(waiting.ended).rejects.toThrow();
+      const later = etcd.call(each.path, wanted);
+      await etcd.call('/etcdserverpb.Lease/LeaseRevoke', { ID: holder });
+      expect(await later).toMatchObject({ code: 0, message: '' });
+      expect(await places()).toEqual([expect.objectContaining({ lease: other })]);
+      await etcd.call('/etcdserverpb.Lease/LeaseRevoke', { ID: other });
+      expect(await places()).toEqual([]);
+    }
+  });
+
   it('GRPC-25: of a large message, and one of a larger one than etcd takes', async () => {
     const large = put('large', 'x'.repeat(1_400_000));
     expect(await etcd.call('/etcdserverpb.KV/Put', large)).toMatchObject({ code: 0 });

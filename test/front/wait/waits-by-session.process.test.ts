@@ -308,6 +308,29 @@ describe('FRONT-WAIT-2: a client that goes away leaves its place in the queue at
     expect(JSON.parse(after.body).leases).toEqual(JSON.parse(body).leases);
     await clear('queue');
   });
+
+  it('LOCK-54: a call of v1 that its client gives up takes its place from no later one with the same lease', async () => {
+    for (let turn = 0; turn < 18; turn++) {
+      const name = `later${turn}`;
+      await direct('/v3/lease/grant', { ID: 9_000 + turn, TTL: 600 });
+      const wanted = { lease: String(9_000 + turn), wait: 600 };
+      const { body } = await askWhole(directPort, post(`/v1/locks/${name}`, { ttl: 600 }));
+      const { lease: holder }: { lease: string } = JSON.parse(body);
+      // By session, and directly.
+      const port = turn % 2 === 0 ? front.port : directPort;
+      const client = new RawClient(port);
+      client.send(post(`/v1/locks/${name}`, wanted));
+      if (turn % 3 === 1) await places(name);
+      if (turn % 3 === 2) await queued(name, 2);
+      client.socket.destroy();
+      const later = ask(port, post(`/v1/locks/${name}`, wanted));
+      await direct('/v3/lease/revoke', { ID: holder });
+      expect(await later).toMatchObject({ status: 200 });
+      expect(await places(name)).toEqual([`${name}/${(9_000 + turn).toString(16)}`]);
+      await direct('/v3/lease/revoke', { ID: 9_000 + turn });
+      expect(await places(name)).toEqual([]);
+    }
+  });
 });
 
 async function crashLeader(): Promise<void> {
