@@ -237,13 +237,17 @@ function leaveForGood(queuing: Queuing, place: Place, { lease, made, claim }: Wa
 
 /** A call with its part of a place, which other calls with the same lease may have as well. */
 export async function withClaim<Value>(
-  { context }: Queuing,
+  { context, call: { writeId } }: Queuing,
   key: Uint8Array,
-  call: (claim: PlaceClaim) => Promise<Value>,
-): Promise<Value> {
-  const claim = await context.services.waits.claims.join(key);
+  call: (claim: PlaceClaim) => Promise<Interim<Value>>,
+): Promise<Interim<Value>> {
+  const callId = writeId === null ? `g:${context.writeId}` : `c:${writeId}`;
+  const id = identityOf({ caller: context.caller, writeId: callId });
+  const claim = await context.services.waits.claims.join(key, id);
   try {
-    return await call(claim);
+    const interim = await call(claim);
+    if (interim.kind === 'value') claim.tell();
+    return interim;
   } finally {
     await claim.end();
   }
