@@ -152,10 +152,12 @@ export class Driver {
     this.store = new Store(options.sql, options.commandWork, undefined, options.rememberedWritesMax);
     // A snapshot may have brought another level.
     if (!this.#isLogSettled) options.sql.turn(() => this.#settleLog());
+    const { hardState } = this.#log;
     this.#raft = new Raft({
       id: options.id,
       founding: options.founding,
-      hardState: this.#log.hardState,
+      // An entry of which a step is done may be the last one that this replica knows to be committed.
+      hardState: { ...hardState, commit: logIndex(Math.max(hardState.commit, this.store.begunIndex)) },
       log: this.#log,
       applied: this.store.appliedIndex,
       random: options.random,
