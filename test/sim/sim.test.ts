@@ -10,7 +10,7 @@ const seeds = 120;
 const deploymentSeeds = 12;
 const clockSeeds = 10;
 const outrunSeeds = 16;
-const sessionSeeds = 12;
+const sessionSeeds = 24;
 const forgettingSeeds = 12;
 
 describe('simulator', () => {
