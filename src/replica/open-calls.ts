@@ -91,8 +91,10 @@ const hibernates: ReadonlySet<OpenKind> = new Set<OpenKind>([
 /** The longest time of a timer: 24 days. */
 const timerMsMax = 2_147_483_647;
 
+/** `isKnown`: the access key was found here. One that was not may have been made where this replica is not yet. */
 type Owner = {
   readonly caller: Caller;
+  isKnown: boolean;
   expiresAtMs: number;
   readonly calls: Set<OpenCall>;
   readonly counts: Map<OpenKind, number>;
@@ -157,7 +159,8 @@ export class OpenCalls {
     let owner = this.#owners.get(text);
     if (owner === undefined) {
       const expiresAtMs = this.#options.expiresAtMs(caller) ?? Number.POSITIVE_INFINITY;
-      owner = { caller, expiresAtMs, calls: new Set(), counts: new Map() };
+      const isKnown = !isUnknown(this.#options.keyFailure(caller));
+      owner = { caller, isKnown, expiresAtMs, calls: new Set(), counts: new Map() };
       this.#owners.set(text, owner);
       this.#earliestMs = Math.min(this.#earliestMs, expiresAtMs);
     }
@@ -188,6 +191,9 @@ export class OpenCalls {
   keysChanged(): void {
     for (const owner of this.#owners.values()) {
       const failure = this.#options.keyFailure(owner.caller);
+      // What is asked with such a key is refused once the replica has caught up.
+      if (!owner.isKnown && isUnknown(failure)) continue;
+      owner.isKnown = true;
       if (failure === null) owner.expiresAtMs = this.#options.expiresAtMs(owner.caller) ?? Number.POSITIVE_INFINITY;
       else this.#end(owner, failure);
     }
@@ -265,4 +271,8 @@ export class OpenCalls {
 
 function add(counts: Map<OpenKind, number>, kind: OpenKind, by: 1 | -1): void {
   counts.set(kind, (counts.get(kind) ?? 0) + by);
+}
+
+function isUnknown(failure: Failure | null): boolean {
+  return failure?.kind === 'unauthenticated' && failure.reason === 'unknown';
 }

@@ -170,3 +170,21 @@ test('OPEN-4: before a place is refused, those that hold one are asked for a sig
   await later;
   expect(probes).toBeGreaterThan(openOfKeyMax('observer'));
 });
+
+test('OPEN-8: what is open with a key that the replica does not know yet goes on, and ends with a key that it knew', () => {
+  const bench = new Bench();
+  const { keys } = bench;
+  keys.unknown.add('new');
+  bench.add('sessionHandle', keyOf('new'));
+  bench.add('session', keyOf('old'));
+  keys.open.tick();
+  expect(bench.ends).toEqual([]);
+  keys.unknown.add('old');
+  keys.open.keysChanged();
+  expect(bench.ends).toEqual(['session unknown']);
+  keys.unknown.delete('new');
+  keys.open.keysChanged();
+  keys.unknown.add('new');
+  keys.open.keysChanged();
+  expect(bench.ends).toEqual(['session unknown', 'sessionHandle unknown']);
+});

@@ -14,6 +14,8 @@ const never: Later = () => () => undefined;
 
 export class PlainKeys {
   readonly revoked = new Set<string>();
+  /** Made elsewhere, which this replica has not applied yet, or forgotten. */
+  readonly unknown = new Set<string>();
   readonly expiresAtMs = new Map<string, number>();
   /** What the operator has bounded. */
   most: { connections?: number; waits?: number } = {};
@@ -36,6 +38,7 @@ export class PlainKeys {
 
   #failure(caller: Caller, nowMs: number): Failure | null {
     const id = idOf(caller);
+    if (this.unknown.has(id)) return { kind: 'unauthenticated', reason: 'unknown' };
     if (this.revoked.has(id)) return { kind: 'unauthenticated', reason: 'revoked' };
     const isExpired = nowMs >= (this.expiresAtMs.get(id) ?? Number.POSITIVE_INFINITY);
     return isExpired ? { kind: 'unauthenticated', reason: 'expired' } : null;
