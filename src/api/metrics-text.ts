@@ -1,6 +1,5 @@
 // Metrics as text, in the format that Prometheus scrapes (text/plain; version=0.0.4). It is written here, because the
-// client library for Node (prom-client) counts for itself and cannot tell what others have counted, was not released
-// for years, and needs modules of Node that the platform does not have.
+// client library for Node (prom-client 15) counts for itself, and cannot tell what others have counted.
 
 export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
 
