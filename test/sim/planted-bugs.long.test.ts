@@ -93,7 +93,6 @@ const canaries: readonly (readonly [string, PlantedBug, string])[] = [
     'alarmSetLate',
     'a lease ends within a bound',
   ],
-  ['SIM-CANARY-46: a flush on stop is found', 'flushedOnStop', 'AssertionError'],
   ['SIM-WATCH-1: swapped revisions are found', 'watchEventsSwapped', 'watch: ordered'],
   ['SIM-WATCH-2: an event that is told twice is found', 'watchRestoredEarly', 'watch: unique'],
   ['SIM-WATCH-3: a revision in two messages is found', 'watchRevisionSplit', 'watch: atomic'],
