@@ -152,12 +152,10 @@ export class Driver {
     this.store = new Store(options.sql, options.commandWork, undefined, options.rememberedWritesMax);
     // A snapshot may have brought another level.
     if (!this.#isLogSettled) options.sql.turn(() => this.#settleLog());
-    const { hardState } = this.#log;
     this.#raft = new Raft({
       id: options.id,
       founding: options.founding,
-      // An entry of which a step is done may be the last one that this replica knows to be committed.
-      hardState: { ...hardState, commit: logIndex(Math.max(hardState.commit, this.store.begunIndex)) },
+      hardState: this.#log.hardState,
       log: this.#log,
       applied: this.store.appliedIndex,
       random: options.random,

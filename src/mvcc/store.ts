@@ -244,11 +244,6 @@ export class Store {
     return this.#underWay !== null;
   }
 
-  /** The last entry of which anything is applied. It is committed, whatever is known of later ones. */
-  get begunIndex(): LogIndex {
-    return this.#underWay === null ? this.#applied : this.#underWay.index;
-  }
-
   /**
    * The `appliedIndex` that a restart would find, since entries without commands leave no row, and those in memory have
    * none yet. The log must keep all entries after it.

@@ -7,7 +7,6 @@ import type { Operation, RevisionEvents } from '../../src/model/store.ts';
 import { decodeCommands } from '../../src/mvcc/codec/command-codec.ts';
 import { foundingConfiguration } from '../../src/raft/configuration.ts';
 import { Driver } from '../../src/driver/driver.ts';
-import type { PeerMessage } from '../../src/driver/envelope.ts';
 import { usualBounds } from '../../src/driver/log-truncation.ts';
 import { everything, put, range, remove, service } from '../mvcc/requests.ts';
 import { logRows } from '../sim/platform/durable-log.ts';
@@ -124,46 +123,4 @@ it('GROUP-DELETE-4: a group does not rest while a delete is under way', () => {
   // rests.
   for (let tick = 0; tick < 2 * restAfterQuietTicks && alone.rests === 0; tick++) alone.driver.tick();
   expect([alone.rests > 0, alone.driver.store.isUnderWay, alone.count]).toEqual([true, false, 0]);
-});
-
-it('GROUP-DELETE-5: of an entry of which a step is done it is known that it is committed: it is done without the others', () => {
-  const databases = [1, 2].map(() => new NodeSql());
-  const network: PeerMessage[] = [];
-  const start = (id: number, send: (messages: readonly PeerMessage[]) => void): Driver =>
-    new Driver({
-      id: replicaId(id),
-      founding: foundingConfiguration([1, 2, 3].map((each) => ({ id: replicaId(each), location: '' }))),
-      sql: databases[id - 1] ?? new NodeSql(),
-      bounds: { ...usualBounds, deleteStepRows: stepRows },
-      random: () => 0.5,
-      electionTimeoutTicks: 10,
-      heartbeatTicks: 1,
-      port: { ...quietPort, send },
-    });
-  const drivers = [1, 2].map((id) => start(id, (messages) => void network.push(...messages)));
-  const deliver = (): void => {
-    for (let next = network.shift(); next !== undefined; next = network.shift()) {
-      drivers[next.to - 1]?.receive([next], drivers[next.from - 1]?.report ?? null);
-    }
-  };
-  const [leader, follower] = drivers;
-  leader?.campaign();
-  for (let tick = 0; tick < 5; tick++) {
-    for (const driver of drivers) driver.tick();
-    deliver();
-  }
-  const write = (writeId: string, operation: Operation): void => {
-    leader?.submit([{ request: { writeId, caller: service, operation }, settle: () => undefined }], []);
-  };
-  for (let key = 0; key < keys; key++) {
-    write(`k/${key}`, put(`k/${key}`));
-    deliver();
-  }
-  write('all', remove(everything));
-  for (let turn = 0; turn < 5 && leader?.store.isUnderWay === false; turn++) deliver();
-  expect([leader?.store.isUnderWay, follower?.store.isUnderWay]).toContain(true);
-  const again = start(1, () => undefined);
-  expect(again.store.isUnderWay).toBe(true);
-  for (let turn = 0; turn < 10; turn++) again.goOn();
-  expect([again.raft.leader, again.store.isUnderWay]).toEqual([null, false]);
 });
